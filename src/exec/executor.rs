@@ -2,6 +2,7 @@
 
 mod early_end;
 mod leases;
+mod renewer;
 mod telling;
 
 use std::io;
@@ -29,6 +30,7 @@ use crate::client::{Client, Error, Notification};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::os::{Interest, Waker, signals, wait_ready};
 use crate::queue::WaitReason;
+use renewer::Renewer;
 
 /// The executor requests no item while this many items wait for another try.
 const MAX_RETRY_QUEUE_LEN: usize = 64;
@@ -243,9 +245,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                     self.guard.add_group(group);
                 }
                 drop(groups);
-                let started = self.observer.command_started(&job.task, now);
                 self.running.push(job);
-                started.map_err(StopReason::Observer)
+                self.announce_start(now)
             }
             Err((task, error)) => {
                 drop(groups);
@@ -253,6 +254,15 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 self.handle_spawn_error(task, error, now)
             }
         }
+    }
+
+    /// Tells the observer of the command that has started last.
+    fn announce_start(&mut self, now: Nanos) -> Result<(), StopReason> {
+        let held = self.held_items(None).collect();
+        let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
+        let Some(job) = self.running.last() else { return Ok(()) };
+        let told = self.observer.command_started(&job.task, now, &mut || renewer.renew_if_due());
+        told.map_err(StopReason::Observer)
     }
 
     fn handle_spawn_error(
@@ -362,12 +372,16 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn reap_commands(&mut self) -> Result<(), StopReason> {
         self.has_child_news |= self.child_waker.drain();
         // Not under the lock of the groups: the reader of the output may be slow.
+        let held = self.held_items(None).collect();
+        let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
         for job in &mut self.running {
-            job.read_output(self.observer)?;
+            job.read_output(self.observer, &mut || renewer.renew_if_due())?;
         }
         let mut at = 0;
         while let Some((mut job, status)) = self.next_exited(&mut at)? {
-            job.read_rest(self.observer)?;
+            let held = self.held_items(Some(&job.task)).collect();
+            let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
+            job.read_rest(self.observer, &mut || renewer.renew_if_due())?;
             let outcome = job.into_outcome(status, self.clock.now(), &self.store);
             self.finish_item(outcome.map_err(StopReason::Output)?)?;
         }
@@ -410,19 +424,27 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(())
     }
 
-    /// Terminates the running commands, and waits for their ends.
+    /// Terminates the running commands, and waits for their ends. Nobody else gets an item whose command still runs. Where the
+    /// queue takes no more requests, the items go back when this consumer leaves.
     fn terminate_all(&mut self) -> io::Result<()> {
         for job in &mut self.running {
             job.terminate(self.clock.now());
         }
         while !self.running.is_empty() {
             self.running.iter_mut().for_each(Job::discard_output);
-            let deadline = self.running.iter().filter_map(Job::deadline).min();
+            let _ = self.renew_leases();
+            let deadlines = self.running.iter().filter_map(Job::deadline);
+            let deadline = deadlines.chain(self.renewals.deadline()).min();
             let timeout = deadline.map(|deadline| deadline.saturating_sub(self.clock.now()));
             wait_ready(&self.poll_fds(), timeout)?;
             self.has_child_news |= self.child_waker.drain();
             let mut at = 0;
-            while self.next_exited(&mut at)?.is_some() {}
+            while let Some((job, _)) = self.next_exited(&mut at)? {
+                if !job.task.is_lost {
+                    let _ = self.client.requeue_ref(job.task.batch.batch_ref());
+                }
+            }
+            let _ = self.client.flush();
             self.has_child_news = false;
         }
         Ok(())

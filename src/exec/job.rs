@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::command::CommandTemplate;
 use super::output::{
-    CaptureError, KeptOutput, OutputCapture, OutputConfig, OutputStore, OutputStream,
+    CaptureError, KeptOutput, OutputCapture, OutputConfig, OutputStore, OutputStream, PassOn,
 };
 use super::replacement::Replacements;
 use super::terminal::Terminal;
@@ -19,7 +19,7 @@ use crate::client::ItemRef;
 use crate::clock::{Nanos, WallTime};
 use crate::failure::{Cause, Failure, last_lines};
 use crate::item::display_text;
-use crate::os;
+use crate::os::{self, Meanwhile};
 use crate::pipe::PIPE_BUF;
 use crate::queue::Batch;
 
@@ -184,25 +184,34 @@ impl Job {
     pub(super) fn read_output(
         &mut self,
         observer: &mut impl ExecObserver,
+        meanwhile: &mut Meanwhile<'_>,
     ) -> Result<(), CaptureError> {
-        let source = OutputSource { task: &self.task, slot: self.slot };
-        self.stdout_capture.read_available(&mut |lines| {
-            observer.output_came(source, OutputStream::Stdout, lines)
-        })?;
-        self.stderr_capture
-            .read_available(&mut |lines| observer.output_came(source, OutputStream::Stderr, lines))
+        self.for_each_stream(observer, meanwhile, OutputCapture::read_available)
     }
 
     /// Captures the last output of an ended command.
     pub(super) fn read_rest(
         &mut self,
         observer: &mut impl ExecObserver,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Result<(), CaptureError> {
+        self.for_each_stream(observer, meanwhile, OutputCapture::read_rest)
+    }
+
+    fn for_each_stream(
+        &mut self,
+        observer: &mut impl ExecObserver,
+        meanwhile: &mut Meanwhile<'_>,
+        read: impl Fn(&mut OutputCapture, &mut PassOn<'_>) -> Result<(), CaptureError>,
     ) -> Result<(), CaptureError> {
         let source = OutputSource { task: &self.task, slot: self.slot };
-        self.stdout_capture
-            .read_rest(&mut |lines| observer.output_came(source, OutputStream::Stdout, lines))?;
-        self.stderr_capture
-            .read_rest(&mut |lines| observer.output_came(source, OutputStream::Stderr, lines))
+        for (stream, capture) in [
+            (OutputStream::Stdout, &mut self.stdout_capture),
+            (OutputStream::Stderr, &mut self.stderr_capture),
+        ] {
+            read(capture, &mut |lines| observer.output_came(source, stream, lines, meanwhile))?;
+        }
+        Ok(())
     }
 
     /// Forgets the available output, so that the command can go on to its end.
@@ -307,6 +316,11 @@ impl CommandOutcome {
             (Some(130), _) => Some(Signal::INT),
             (_, signal) => signal.filter(|&signal| [Signal::INT, Signal::QUIT].contains(&signal)),
         }
+    }
+
+    /// Whether the lease of the item has run out, as far as this consumer knows. The result is that of another consumer then.
+    pub(crate) fn has_lost_lease(&self) -> bool {
+        self.task.is_lost
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::{DelaySampler, Nanos};
+use crate::os::Meanwhile;
 use crate::queue::Counts;
 pub(crate) use backoff::{Backoff, BackoffSampler, DEFAULT_CEILING, DEFAULT_JITTER};
 pub(crate) use command::{CommandError, CommandTemplate};
@@ -108,10 +109,15 @@ pub(crate) struct ItemsLeft {
     pub(crate) ready: Option<u64>,
 }
 
-/// Receives the progress of the commands.
+/// Receives the progress of the commands. What prints waits for a slow reader, and calls `meanwhile` before each wait.
 pub(crate) trait ExecObserver {
     /// A command has started.
-    fn command_started(&mut self, task: &ItemTask, now: Nanos) -> anyhow::Result<()>;
+    fn command_started(
+        &mut self,
+        task: &ItemTask,
+        now: Nanos,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> anyhow::Result<()>;
     /// With [`OutputConfig::is_live`]: these are complete lines of a command, or what the command has printed last,
     /// without a newline.
     fn output_came(
@@ -119,9 +125,14 @@ pub(crate) trait ExecObserver {
         source: OutputSource<'_>,
         stream: OutputStream,
         lines: &mut dyn Read,
+        meanwhile: &mut Meanwhile<'_>,
     ) -> anyhow::Result<()>;
     /// A command has ended. The observer prints the command's output, unless the output came before.
-    fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()>;
+    fn command_ended(
+        &mut self,
+        outcome: &mut CommandOutcome,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> anyhow::Result<()>;
     /// The last try of the command has failed, after [`ExecObserver::command_ended`].
     fn item_failed(&mut self, outcome: &mut CommandOutcome, tries: u32);
     /// A signal ends the executor. The items in progress go back into the queue.

@@ -4,6 +4,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 
 use super::poll::{Interest, wait_ready};
+use crate::clock::Nanos;
+
+/// What a process does between two waits for a slow reader. Returns how long the next wait may last at most; none for as
+/// long as the reader needs.
+pub(crate) type Meanwhile<'a> = dyn FnMut() -> Option<Nanos> + 'a;
 
 /// A reader or writer that waits for its file in blocking and in non-blocking mode. All processes that share
 /// a standard stream share the stream's mode, and any of these processes may change the mode.

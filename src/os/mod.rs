@@ -26,7 +26,7 @@ use signal_hook::consts::SIGCHLD;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::proc;
-pub(crate) use blocking::Blocking;
+pub(crate) use blocking::{Blocking, Meanwhile};
 pub(crate) use error_text::{chain_text, os_text};
 pub(crate) use exit_cause::ExitCause;
 pub(crate) use lenient::{lock, signal_group};

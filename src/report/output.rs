@@ -12,7 +12,7 @@ use super::progress::Progress;
 use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::item::{escape_for_terminal, escape_json_for_terminal};
-use crate::os::{Blocking, Interest, NarrowPipe, Waker, wait_ready};
+use crate::os::{Blocking, Interest, Meanwhile, NarrowPipe, Waker, wait_ready};
 use crate::pipe::PIPE_BUF;
 
 /// The last text of a command on standard error has no newline at its end.
@@ -38,18 +38,20 @@ pub(crate) struct Output {
 }
 
 /// Writes in chunks that never block when the pipe has any room. Returns the number of written bytes. A
-/// `timeout` ends the wait for room, and so does `interrupt`.
+/// `timeout` ends the wait for room, and so does `interrupt`. `meanwhile` runs before each wait.
 fn write_interruptible(
     out: impl AsFd,
     lines: &[u8],
     interrupt: &Option<Arc<Waker>>,
     timeout: Option<Nanos>,
+    meanwhile: &mut Meanwhile<'_>,
 ) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < lines.len() {
         let mut pipes = vec![(out.as_fd(), Interest::Write)];
         pipes.extend(interrupt.iter().map(|waker| (waker.as_fd(), Interest::Read)));
-        let states = match wait_ready(&pipes, timeout) {
+        let wait = [timeout, meanwhile()].into_iter().flatten().min();
+        let states = match wait_ready(&pipes, wait) {
             Ok(states) => states,
             Err(error) => return (written, Err(error)),
         };
@@ -150,12 +152,18 @@ impl Output {
     /// Writes the buffer. The error is `Interrupted` if the signal's waker woke before the reader took all
     /// bytes. The rest stays in the buffer, and later flushes do not wait for the reader.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.flush_and(&mut || None)
+    }
+
+    /// The same. `meanwhile` runs before each wait for the reader.
+    pub(crate) fn flush_and(&mut self, meanwhile: &mut Meanwhile<'_>) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         let Self { buffer: lines, progress, interrupt, is_interrupted, .. } = self;
         let timeout = is_interrupted.then_some(0);
-        let write = || write_interruptible(io::stdout().lock(), lines, interrupt, timeout);
+        let mut write =
+            || write_interruptible(io::stdout().lock(), lines, interrupt, timeout, meanwhile);
         // A write into a pipe does not disturb the progress.
         let (written, ended) = if self.is_terminal { progress.suspend(write) } else { write() };
         self.buffer.drain(..written);
@@ -164,13 +172,17 @@ impl Output {
         ended
     }
 
-    /// Writes a command's text to standard error, interruptible as [`Output::flush`] is. The caller suspends the
-    /// progress.
-    pub(crate) fn forward_stderr(&self, text: &[u8]) -> io::Result<()> {
+    /// Writes a command's text to standard error, as [`Output::flush_and`] does to standard output. The caller suspends
+    /// the progress.
+    pub(crate) fn forward_stderr(
+        &self,
+        text: &[u8],
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> io::Result<()> {
         if let Some(&last) = text.last() {
             IS_STDERR_LINE_OPEN.store(last != b'\n', Ordering::Relaxed);
         }
-        match write_interruptible(io::stderr().lock(), text, &self.interrupt, None).1 {
+        match write_interruptible(io::stderr().lock(), text, &self.interrupt, None, meanwhile).1 {
             // Standard error has no reader, so no error can be reported.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,

@@ -239,6 +239,7 @@ fn a_command_without_its_environment_ends_with_its_killed_consumer() {
     assert_eq!((consumer.line(), consumer.line()), ("first".to_owned(), "last".to_owned()));
     wait_for_commands(&sandbox, 1);
     let left = sandbox.processes_of("sleep 1000");
+    sandbox.wait_for_status(|status| status["done"] == 2);
     consumer.signal(Signal::KILL);
     wait_for_end(left[0].pid);
     consumer.end();
@@ -281,4 +282,29 @@ both!(a_queue_that_a_command_has_created_outlives_its_consumer, |backend| {
     sandbox.run(&["get", "-q", "other"]).assert_prints("y\n");
     sandbox.run(&["rm", "--force"]).assert_prints("removed 1 item\n");
     sandbox.assert_nothing_left();
+});
+
+both!(an_item_whose_command_ends_slowly_goes_back_without_a_delivery_failure, |backend| {
+    let command =
+        "trap 'sleep 2; exit 1' TERM; qdemo put -q started x; while :; do sleep 0.01; done";
+    let command = format!("if [ {{}} = bad ]; then qdemo get -q go; exit 1; fi; {command}");
+    for is_halt in [true, false] {
+        let sandbox = Sandbox::on(backend);
+        sandbox.run(&["put", "slow", "bad"]).assert_prints("");
+        let args = ["consumer", "-j", "2", "--lease", "600ms", "--max-attempts", "1", "--halt"];
+        let consumer = sandbox.start(&[&args[..], &["--", "sh", "-c", &command]].concat());
+        sandbox.run(&["get", "-q", "started"]).assert_prints("x\n");
+        if is_halt {
+            sandbox.run(&["put", "-q", "go", "fail"]).assert_prints("");
+        } else {
+            consumer.signal(Signal::TERM);
+        }
+        let outcome = consumer.end();
+        assert!(!outcome.stderr.contains("too late"), "{}", outcome.stderr);
+        let status = sandbox.status();
+        assert_eq!(status["failed"], u64::from(is_halt), "{status}");
+        let items = if is_halt { "slow\n" } else { "slow\nbad\n" };
+        assert_eq!(sandbox.run(&["get", "--count", "9", "--timeout", "0"]).text(), items);
+        sandbox.assert_nothing_left();
+    }
 });

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::faults::Mount;
@@ -125,5 +126,23 @@ fn what_a_killed_consumer_has_left_of_a_result_is_removed_by_the_next_one() {
         ls -A r
     "#;
     sandbox.script(script).assert_prints(".qdemo-new\n.qdemo-queue\n.qdemo-queue\n1\n2\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_consumer_that_has_lost_its_lease_leaves_the_result_of_another_in_place() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let held = "qdemo put -q started x; qdemo get -q go";
+    let args = ["consumer", "--max", "1", "--lease", "300ms", "--results", "r", "--"];
+    let late = sandbox.start(&[&args[..], &["sh", "-c", held]].concat());
+    sandbox.run(&["get", "-q", "started"]).assert_prints("x\n");
+    late.signal(Signal::STOP);
+    sandbox.run(&[&args[..], &["echo", "good"]].concat()).assert_prints("good\n");
+    late.signal(Signal::CONT);
+    late.wait_until_told("came too late");
+    sandbox.run(&["put", "-q", "go", "late"]).assert_prints("");
+    assert_eq!(late.end().text(), "late\n");
+    assert_eq!(fs::read_to_string(sandbox.path("r/1/stdout")).unwrap(), "good\n");
     sandbox.assert_nothing_left();
 }

@@ -99,6 +99,23 @@ fn a_renewed_lease_survives_its_keeper_and_goes_on() {
     sandbox.assert_nothing_left();
 }
 
+both!(a_lease_is_renewed_while_nobody_reads_the_output, |backend| {
+    for options in [&[][..], &["--live"], &["--keep-order", "--tag"], &["--format", "json"]] {
+        let sandbox = Sandbox::on(backend);
+        sandbox.run(&["put", "x", "y"]).assert_prints("");
+        let command = "qdemo put -q started {}; head -c 300000 /dev/zero | tr '\\0' '\\n'";
+        let args = ["consumer", "-j", "2", "--max", "2", "--lease", "900ms"];
+        let command = ["--", "sh", "-c", command];
+        let consumer = sandbox.start(&[&args[..], options, &command].concat());
+        sandbox.run(&["get", "-q", "started", "--count", "2"]).assert_done();
+        // Three leases.
+        sandbox.run(&["get", "--timeout", "2700ms"]).assert_refused(3, &["empty"]);
+        consumer.end().assert_done();
+        assert_eq!(sandbox.status()["done"], 2);
+        sandbox.assert_nothing_left();
+    }
+});
+
 both!(an_item_without_a_lease_stays_with_its_live_consumer, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");

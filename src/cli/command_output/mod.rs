@@ -16,6 +16,7 @@ use crate::exec::{
     CommandOutcome, ExecObserver, ExecTotals, ItemTask, ItemsLeft, OutputSource, OutputStream,
 };
 use crate::item::display_text;
+use crate::os::Meanwhile;
 use crate::queue::Counts;
 use crate::queue_name::QueueName;
 use crate::report::{OutputFormat, Reporter, StdoutError};
@@ -89,27 +90,41 @@ impl<'a> PoolOutput<'a> {
         Self { results, ..self }
     }
 
-    fn log_start(&mut self, task: &ItemTask, at: Nanos) -> anyhow::Result<()> {
+    fn log_start(
+        &mut self,
+        task: &ItemTask,
+        at: Nanos,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> anyhow::Result<()> {
         if self.reporter.format == OutputFormat::Log {
             self.reporter.on_event(Event::new(at, EventKind::Delivered(&task.batch)));
-            self.reporter.flush().map_err(StdoutError)?;
+            self.reporter.out.flush_and(meanwhile).map_err(StdoutError)?;
         }
         Ok(())
     }
 
-    fn print_output(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-        self.log_start(&outcome.task, outcome.started_at)?;
+    fn print_output(
+        &mut self,
+        outcome: &mut CommandOutcome,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> anyhow::Result<()> {
+        self.log_start(&outcome.task, outcome.started_at, meanwhile)?;
         let source = OutputSource { task: &outcome.task, slot: outcome.slot };
         let (printer, out) = (&mut self.printer, &mut self.reporter.out);
-        printer.print(out, source, OutputStream::Stdout, &mut outcome.stdout)?;
-        printer.print(out, source, OutputStream::Stderr, &mut outcome.stderr)
+        printer.print(out, source, OutputStream::Stdout, &mut outcome.stdout, meanwhile)?;
+        printer.print(out, source, OutputStream::Stderr, &mut outcome.stderr, meanwhile)
     }
 }
 
 /// Prints the output of commands, or a JSON record for each command.
 impl ExecObserver for PoolOutput<'_> {
-    fn command_started(&mut self, task: &ItemTask, now: Nanos) -> anyhow::Result<()> {
-        if self.is_live { self.log_start(task, now) } else { Ok(()) }
+    fn command_started(
+        &mut self,
+        task: &ItemTask,
+        now: Nanos,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> anyhow::Result<()> {
+        if self.is_live { self.log_start(task, now, meanwhile) } else { Ok(()) }
     }
 
     fn output_came(
@@ -117,20 +132,27 @@ impl ExecObserver for PoolOutput<'_> {
         source: OutputSource<'_>,
         stream: OutputStream,
         lines: &mut dyn Read,
+        meanwhile: &mut Meanwhile<'_>,
     ) -> anyhow::Result<()> {
-        self.printer.print(&mut self.reporter.out, source, stream, lines)
+        self.printer.print(&mut self.reporter.out, source, stream, lines, meanwhile)
     }
 
-    fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-        if let Some(results) = &self.results {
+    fn command_ended(
+        &mut self,
+        outcome: &mut CommandOutcome,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> anyhow::Result<()> {
+        if let Some(results) = &self.results
+            && !outcome.has_lost_lease()
+        {
             results.save(outcome)?;
         }
         outcome.stdout.rewind()?;
         outcome.stderr.rewind()?;
         match self.reporter.format {
-            OutputFormat::Json => print_record(&mut self.reporter.out, outcome)?,
+            OutputFormat::Json => print_record(&mut self.reporter.out, outcome, meanwhile)?,
             _ if self.is_live => {}
-            _ => self.print_output(outcome)?,
+            _ => self.print_output(outcome, meanwhile)?,
         }
         self.printer.forget(&outcome.task);
         Ok(())

@@ -6,6 +6,7 @@ use std::io::Read;
 use super::text::{for_each_chunk, short_text};
 use crate::exec::{ItemTask, OutputSource, OutputStream};
 use crate::item::display_text;
+use crate::os::Meanwhile;
 use crate::report::{Output, StdoutError, slot_style};
 
 /// A tag shows this many columns of an item.
@@ -34,15 +35,16 @@ impl TextPrinter {
         source: OutputSource<'_>,
         stream: OutputStream,
         text: &mut dyn Read,
+        meanwhile: &mut Meanwhile<'_>,
     ) -> anyhow::Result<()> {
         let tag = self.tag(source, stream);
         match stream {
-            OutputStream::Stdout => {
-                out.without_progress(|out, ends_line| self.print_stdout(out, &tag, text, ends_line))
-            }
+            OutputStream::Stdout => out.without_progress(|out, ends_line| {
+                self.print_stdout(out, &tag, text, ends_line, meanwhile)
+            }),
             OutputStream::Stderr => {
                 let progress = out.progress.clone();
-                progress.suspend(|| self.print_stderr(out, &tag, text))
+                progress.suspend(|| self.print_stderr(out, &tag, text, meanwhile))
             }
         }
     }
@@ -53,27 +55,34 @@ impl TextPrinter {
         tag: &str,
         text: &mut dyn Read,
         ends_line: bool,
+        meanwhile: &mut Meanwhile<'_>,
     ) -> anyhow::Result<()> {
         let mut is_line_open = false;
         for_each_chunk(text, |chunk| {
             push_tagged(chunk, tag.as_bytes(), &mut is_line_open, |piece| out.push_raw(piece));
-            Ok(out.flush().map_err(StdoutError)?)
+            Ok(out.flush_and(meanwhile).map_err(StdoutError)?)
         })?;
         if is_line_open && (ends_line || self.has_own_lines) {
             out.push_raw(b"\n");
-            out.flush().map_err(StdoutError)?;
+            out.flush_and(meanwhile).map_err(StdoutError)?;
         }
         Ok(())
     }
 
-    fn print_stderr(&self, out: &Output, tag: &str, text: &mut dyn Read) -> anyhow::Result<()> {
+    fn print_stderr(
+        &self,
+        out: &Output,
+        tag: &str,
+        text: &mut dyn Read,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> anyhow::Result<()> {
         let mut is_line_open = false;
         for_each_chunk(text, |chunk| {
             let mut tagged = Vec::with_capacity(chunk.len());
             push_tagged(chunk, tag.as_bytes(), &mut is_line_open, |piece| {
                 tagged.extend_from_slice(piece);
             });
-            Ok(out.forward_stderr(&tagged).map_err(StdoutError)?)
+            Ok(out.forward_stderr(&tagged, meanwhile).map_err(StdoutError)?)
         })?;
         if is_line_open && self.has_own_lines {
             out.end_stderr_line();

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::text::for_each_chunk;
 use crate::exec::CommandOutcome;
 use crate::item::json_value;
+use crate::os::Meanwhile;
 use crate::report::{Output, StdoutError, to_seconds};
 
 /// The JSON record of a command that has ended.
@@ -53,27 +54,35 @@ pub(super) fn record_json(outcome: &CommandOutcome) -> serde_json::Result<String
 }
 
 /// Prints the record with the two texts, which may be longer than the memory.
-pub(super) fn print_record(out: &mut Output, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
+pub(super) fn print_record(
+    out: &mut Output,
+    outcome: &mut CommandOutcome,
+    meanwhile: &mut Meanwhile<'_>,
+) -> anyhow::Result<()> {
     let record = record_json(outcome)?;
     out.push_json(record.trim_end_matches('}'));
     for (key, text) in [("stdout", &mut outcome.stdout), ("stderr", &mut outcome.stderr)] {
         out.push_raw(format!(",\"{key}\":\"").as_bytes());
-        print_json_text(out, text)?;
+        print_json_text(out, text, meanwhile)?;
         out.push_raw(b"\"");
     }
     out.push_raw(b"}\n");
-    Ok(out.flush().map_err(StdoutError)?)
+    Ok(out.flush_and(meanwhile).map_err(StdoutError)?)
 }
 
 /// Prints the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD, as with `String::from_utf8_lossy`.
-fn print_json_text(out: &mut Output, text: &mut impl Read) -> anyhow::Result<()> {
+fn print_json_text(
+    out: &mut Output,
+    text: &mut impl Read,
+    meanwhile: &mut Meanwhile<'_>,
+) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
     for_each_chunk(text, |chunk| {
         bytes.extend_from_slice(chunk);
         let complete = bytes.len() - begun_character_len(&bytes);
         push_json_text(out, &bytes[..complete])?;
         bytes.drain(..complete);
-        Ok(out.flush().map_err(StdoutError)?)
+        Ok(out.flush_and(meanwhile).map_err(StdoutError)?)
     })?;
     push_json_text(out, &bytes)
 }

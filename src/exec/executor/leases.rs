@@ -3,8 +3,9 @@
 use super::Executor;
 use crate::client::Error;
 use crate::exec::ExecObserver;
-use crate::exec::job::Job;
+use crate::exec::job::{ItemTask, Job};
 use crate::exec::order::ItemOrder;
+use crate::queue::BatchRef;
 
 impl<W: ExecObserver> Executor<'_, W> {
     /// Renews the leases of the items whose command lives, and of those that wait for another try, or for
@@ -12,10 +13,7 @@ impl<W: ExecObserver> Executor<'_, W> {
     /// stopped, or hangs, renews nothing.
     pub(super) fn renew_leases(&mut self) -> Result<(), Error> {
         let now = self.clock.now();
-        let running = self.running.iter().map(|job| &job.task).filter(|task| !task.is_lost);
-        let untold = self.order.iter().flat_map(ItemOrder::held).filter(|task| !task.is_lost);
-        let held = running.chain(self.retry_queue.recorded()).chain(untold);
-        let held: Vec<_> = held.map(|task| task.batch.batch_ref()).collect();
+        let held: Vec<_> = self.held_items(None).collect();
         if held.is_empty() {
             self.renewals.restart(now);
         } else if self.renewals.is_due(now) {
@@ -23,6 +21,19 @@ impl<W: ExecObserver> Executor<'_, W> {
             self.client.renew_all(held)?;
         }
         Ok(())
+    }
+
+    /// The items whose leases are renewed: those that the executor holds, and `current`. None without a lease.
+    pub(super) fn held_items<'a>(
+        &'a self,
+        current: Option<&'a ItemTask>,
+    ) -> impl Iterator<Item = BatchRef> + 'a {
+        let running = self.running.iter().map(|job| &job.task);
+        let untold = self.order.iter().flat_map(ItemOrder::held);
+        let held = running.chain(untold).chain(current).filter(|task| !task.is_lost);
+        let held = held.chain(self.retry_queue.recorded());
+        let has_lease = self.renewals.deadline().is_some();
+        held.filter(move |_| has_lease).map(|task| task.batch.batch_ref())
     }
 
     /// Takes back the outcomes that came after the lease, and gives up the items whose renewal came after it. The keeper may

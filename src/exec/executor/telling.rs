@@ -1,6 +1,7 @@
 //! What the end of a command means for its item, and when the queue and people are told of it.
 
 use super::Executor;
+use super::renewer::Renewer;
 use crate::catalogue::{Lang, message};
 use crate::clock::{WallTime, nanos};
 use crate::exec::job::{CommandOutcome, ItemTask};
@@ -92,7 +93,10 @@ impl<W: ExecObserver> Executor<'_, W> {
         // Printing may wait for a reader, and the reports of earlier items must not wait too.
         self.client.flush()?;
         // The output comes first: an item is done only after its output is printed.
-        self.observer.command_ended(&mut outcome).map_err(StopReason::Observer)?;
+        let held = self.held_items(Some(&outcome.task)).collect();
+        let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
+        let printed = self.observer.command_ended(&mut outcome, &mut || renewer.renew_if_due());
+        printed.map_err(StopReason::Observer)?;
         if let Some(signal) = outcome.terminal_signal().filter(|_| self.groups.has_terminal()) {
             return Err(StopReason::Interrupted(signal.as_raw()));
         }

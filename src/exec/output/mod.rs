@@ -4,7 +4,7 @@ mod capture;
 mod store;
 
 pub(crate) use capture::CaptureError;
-pub(super) use capture::OutputCapture;
+pub(super) use capture::{OutputCapture, PassOn};
 pub(crate) use store::KeptOutput;
 pub(super) use store::OutputStore;
 
