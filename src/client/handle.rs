@@ -95,6 +95,8 @@ pub struct Client {
     pub(super) is_announced: bool,
     /// The present keeper has welcomed this client.
     pub(super) is_welcomed: bool,
+    /// How often this client has looked for another keeper.
+    pub(super) reconnections: u64,
     /// The queue has ended, and the get that asked had given up. The next get returns the end.
     pub(super) has_unreported_end: bool,
     /// How many items this client reported that were no longer its own, though it has no lease: it counted as dead.
@@ -153,6 +155,7 @@ impl Client {
             silence_limit,
             cancel_pending_since: None,
             is_announced: false,
+            reconnections: 0,
             is_welcomed: false,
             has_unreported_end: false,
             revoked_items: 0,
@@ -316,6 +319,11 @@ impl Client {
     /// that is not heard of for a while counts as dead.
     pub(crate) fn revoked_items(&self) -> u64 {
         self.revoked_items
+    }
+
+    /// How often this client has looked for another keeper: the former one may not have read its last requests.
+    pub(crate) fn reconnections(&self) -> u64 {
+        self.reconnections
     }
 
     /// Items that this client reported after their lease had run out, as far as the keeper has said so

@@ -151,6 +151,7 @@ impl Client {
 
     /// Finds or starts another keeper after the death of this one, and sends the unanswered requests.
     pub(crate) fn reconnect(&mut self) -> Result<(), Error> {
+        self.reconnections += 1;
         // The dead keeper's last replies count.
         self.read_mailbox()?;
         self.check_disconnect_error()?;

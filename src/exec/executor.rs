@@ -126,7 +126,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         terminated?;
         // The keeper reports expired leases before it answers this query.
         self.client.size()?;
-        self.retract_late_outcomes();
+        self.retract_late_outcomes()?;
         Ok(self.tally.totals())
     }
 
@@ -176,7 +176,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let now = self.clock.now();
         self.slots.free_due(now);
         while self.available_jobs() > 0
-            && let Some(task) = self.retry_queue.pop_due(now)
+            && let Some(task) =
+                self.retry_queue.pop_due(now, |task| may_retry(self.order.as_ref(), task))
         {
             self.client.flush()?;
             self.start_command(task)?;
@@ -288,18 +289,15 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     }
 
     fn wait_for_event(&mut self) -> Result<(), Error> {
-        let retry = self.retry_queue.next_due().filter(|_| self.available_jobs() > 0);
+        let may_retry = |task: &ItemTask| may_retry(self.order.as_ref(), task);
+        let retry = self.retry_queue.next_due(may_retry).filter(|_| self.available_jobs() > 0);
         let deadlines = self.running.iter().filter_map(Job::deadline);
         let others = retry.into_iter().chain(self.next_counts_at).chain(self.idle_deadline());
-        let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
-        let renewal = self.renewals.deadline().filter(|_| !is_idle);
-        let others = others.chain(self.wait_notice_at).chain(renewal);
+        let others = others.chain(self.wait_notice_at).chain(self.renewal_deadline());
         let next = deadlines.chain(self.slots.next_free_at()).chain(others).min();
         let timeout = next.map(|next| next.saturating_sub(self.clock.now()));
         if self.client.wait_for_keeper_or(&self.poll_fds(), timeout)? {
             self.client.reconnect()?;
-            // The dead keeper may not have read the last renewals.
-            self.renewals.hasten();
         }
         Ok(())
     }
@@ -321,7 +319,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 },
             }
         }
-        self.retract_late_outcomes();
+        self.retract_late_outcomes()?;
         if self.next_counts_at.is_some_and(|at| at <= self.clock.now()) {
             self.next_counts_at = None;
             if self.observer.wants_counts() {
@@ -356,8 +354,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             Notification::AttemptReply(has_begun) => {
                 if let Some(task) = self.retry_queue.confirm_attempt(has_begun) {
                     self.observer.came_too_late(task.id(), self.client.has_lease());
-                    self.give_up_place(&task);
-                    self.tell_next()?;
+                    self.give_up_place(&task)?;
                 }
             }
             Notification::Counts(counts) => {
@@ -449,6 +446,11 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         }
         Ok(())
     }
+}
+
+/// Whether the command may be tried again, as far as the order of the output goes.
+fn may_retry(order: Option<&ItemOrder>, task: &ItemTask) -> bool {
+    order.is_none_or(|order| order.may_retry(task.place))
 }
 
 /// Whether the system lacks a resource that may become available again.

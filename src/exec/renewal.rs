@@ -2,7 +2,7 @@
 
 use crate::clock::Nanos;
 
-/// A lease is renewed so often before it ends: one renewal may be late, and another may be lost with a keeper.
+/// Renewals per lease: one may be late, and one may be lost with a keeper.
 const RENEWALS_PER_LEASE: Nanos = 3;
 
 /// The times of the renewals.
@@ -11,12 +11,14 @@ pub(super) struct RenewalTimer {
     /// The time between two renewals; none without a lease.
     interval: Option<Nanos>,
     next_at: Nanos,
+    /// How often the client had reconnected at the last renewal.
+    reconnections: u64,
 }
 
 impl RenewalTimer {
     pub(super) fn new(lease: Option<Nanos>) -> Self {
         let interval = lease.map(|lease| (lease / RENEWALS_PER_LEASE).max(1));
-        Self { interval, next_at: 0 }
+        Self { interval, next_at: 0, reconnections: 0 }
     }
 
     /// When the next renewal is due. None without a lease.
@@ -33,9 +35,11 @@ impl RenewalTimer {
         self.next_at = now.saturating_add(self.interval.unwrap_or(0));
     }
 
-    /// The last renewals may be lost.
-    pub(super) fn hasten(&mut self) {
-        self.next_at = 0;
+    /// The next renewal is due at once if the client has reconnected: the last renewals may be lost with the keeper.
+    pub(super) fn hasten_after_reconnection(&mut self, reconnections: u64) {
+        if std::mem::replace(&mut self.reconnections, reconnections) != reconnections {
+            self.next_at = 0;
+        }
     }
 }
 
@@ -52,8 +56,19 @@ mod tests {
         assert!(timer.is_due(150));
         timer.restart(160);
         assert_eq!(timer.deadline(), Some(260));
-        timer.hasten();
-        assert!(timer.is_due(161));
+    }
+
+    #[test]
+    fn a_renewal_is_due_at_once_after_each_reconnection() {
+        let mut timer = RenewalTimer::new(Some(300));
+        timer.restart(50);
+        timer.hasten_after_reconnection(0);
+        assert!(!timer.is_due(51));
+        timer.hasten_after_reconnection(1);
+        assert!(timer.is_due(51));
+        timer.restart(51);
+        timer.hasten_after_reconnection(1);
+        assert!(!timer.is_due(52));
     }
 
     #[test]

@@ -84,21 +84,21 @@ impl RetryQueue {
         entries.collect()
     }
 
-    /// When the next try is due.
-    pub(super) fn next_due(&self) -> Option<Nanos> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.is_attempt_recorded)
-            .map(|entry| entry.due_at)
-            .min()
+    /// When the next try is due, of the tries that may start.
+    pub(super) fn next_due(&self, may_start: impl Fn(&ItemTask) -> bool) -> Option<Nanos> {
+        let tries = self.entries.iter().filter(|entry| entry.is_attempt_recorded);
+        tries.filter(|entry| may_start(&entry.task)).map(|entry| entry.due_at).min()
     }
 
-    /// Removes a try that is due.
-    pub(super) fn pop_due(&mut self, now: Nanos) -> Option<ItemTask> {
-        let at = self
-            .entries
-            .iter()
-            .position(|entry| entry.is_attempt_recorded && entry.due_at <= now)?;
+    /// Removes a try that is due, and that may start.
+    pub(super) fn pop_due(
+        &mut self,
+        now: Nanos,
+        may_start: impl Fn(&ItemTask) -> bool,
+    ) -> Option<ItemTask> {
+        let at = self.entries.iter().position(|entry| {
+            entry.is_attempt_recorded && entry.due_at <= now && may_start(&entry.task)
+        })?;
         Some(self.entries.remove(at).task)
     }
 }

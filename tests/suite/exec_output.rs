@@ -216,6 +216,75 @@ both!(halt_with_kept_order_stops_at_once_and_prints_what_has_ended, |backend| {
     sandbox.assert_nothing_left();
 });
 
+/// The shell waits until its consumer has noticed the end of the process `$pid`.
+const UNTIL_REAPED: &str = "while kill -0 $pid 2>/dev/null; do sleep 0.01; done";
+
+both!(a_halt_gives_back_an_item_that_waits_for_a_retry_behind_another, |backend| {
+    let sandbox = Sandbox::on(backend);
+    put(&sandbox, &["slow", "retry", "good"]);
+    make_gates(&sandbox, "failed halted");
+    // The first command runs for three leases after the halt.
+    let script = format!(
+        "echo {{}} $QDEMO_ATTEMPT; case {{}} in
+            slow) read x < halted; sleep 1.8;;
+            retry) echo $$ > failed; exit 1;;
+            good) read pid < failed; {UNTIL_REAPED}; echo > halted;;
+        esac"
+    );
+    let options = ["--keep-order", "-j", "3", "--lease", "600ms", "--retries", "1"];
+    let options = [&options[..], &["--backoff", "1h", "--halt", "soon,success=1"]].concat();
+    let outcome = sandbox.run(&consume(&options, &script));
+    assert_same("slow 1\nretry 1\ngood 1\n", &outcome.text());
+    assert_same(
+        "qdemo: 1 item is done, and --halt soon,success=1 starts no other command: those that run may finish\n",
+        &outcome.stderr,
+    );
+    sandbox.run(&["peek", "--count", "9", "--format", "raw"]).assert_prints("retry\n");
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+});
+
+both!(a_halt_prints_at_once_what_has_waited_for_an_item_that_goes_back, |backend| {
+    let sandbox = Sandbox::on(backend);
+    put(&sandbox, &["retry", "good", "slow"]);
+    make_gates(&sandbox, "failed started on");
+    let script = format!(
+        "echo {{}} $QDEMO_ATTEMPT; case {{}} in
+            retry) echo $$ > failed; exit 1;;
+            good) read pid < failed; read x < started; {UNTIL_REAPED};;
+            slow) echo > started; read x < on;;
+        esac"
+    );
+    let options = ["--keep-order", "-j", "3", "--retries", "1", "--backoff", "1h"];
+    let options = [&options[..], &["--halt", "soon,success=1"]].concat();
+    let mut consumer = sandbox.start(&consume(&options, &script));
+    assert_eq!([consumer.line(), consumer.line()], ["retry 1", "good 1"]);
+    fs::write(sandbox.path("on"), "\n").unwrap();
+    assert_same("slow 1\n", &consumer.end().text());
+    sandbox.run(&["peek", "--count", "9", "--format", "raw"]).assert_prints("retry\n");
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+});
+
+#[test]
+fn a_thousand_tries_behind_a_slow_item_are_the_last_until_it_has_ended() {
+    let sandbox = Sandbox::new();
+    put(&sandbox, &["slow", "bad"]);
+    // The slow item fails at first: it alone may be tried again then.
+    let script = "echo {}; case {} in
+        slow)
+            touch tries; until [ $(wc -l < tries) -ge 1000 ]; do sleep 0.01; done
+            [ $QDEMO_ATTEMPT = 2 ] || { sleep 1; exit 1; }
+            wc -l < tries > seen;;
+        bad) echo >> tries; [ -e seen ];;
+        esac";
+    let options = ["--keep-order", "-j", "2", "--retries", "999999", "--backoff", "0"];
+    let outcome = sandbox.run(&consume(&options, script));
+    assert_same(&format!("slow\nslow\n{}", "bad\n".repeat(1001)), &outcome.text());
+    assert_same("1000\n", &fs::read_to_string(sandbox.path("seen")).unwrap());
+    sandbox.assert_nothing_left();
+}
+
 #[test]
 fn a_thousand_items_behind_a_slow_one_come_in_order() {
     let sandbox = Sandbox::new();

@@ -196,3 +196,79 @@ both!(a_late_result_does_not_count_for_the_next_attempt_of_its_consumer, |backen
     assert_eq!(sandbox.status()["done"], 1);
     sandbox.assert_nothing_left();
 });
+
+/// Stops a consumer until its items, so many, have gone to other consumers.
+fn take_items(sandbox: &Sandbox, consumer: &Running, count: usize) {
+    consumer.signal(Signal::STOP);
+    for _ in 0..count {
+        assert_eq!(sandbox.run(&["get", "--timeout", "30s"]).code(), Some(0));
+    }
+    consumer.signal(Signal::CONT);
+}
+
+fn late(id: u64) -> String {
+    format!("item {id} came too late: its lease had run out, and it went back into the queue\n")
+}
+
+both!(a_late_item_that_no_command_can_get_does_not_fail_in_kept_order, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let items = "(echo slow; head -c 200000 /dev/zero | tr '\\0' x; echo) | qdemo put -";
+    sandbox.script(items).assert_prints("");
+    let args = ["consumer", "--keep-order", "-j", "2", "--max", "2", "--lease", "1s"];
+    let consumer = sandbox.start(&[&args[..], &["--", "sh", "-c", HELD, "sh", "{}"]].concat());
+    sandbox.run(&["get", "-q", "started"]).assert_prints("1\n");
+    take_items(&sandbox, &consumer, 2);
+    consumer.wait_until_told(&late(2));
+    sandbox.run(&["put", "-q", "go", "on"]).assert_prints("");
+    let outcome = consumer.end();
+    assert_eq!((outcome.text().as_str(), outcome.code()), ("on\n", Some(0)));
+    assert_eq!(outcome.stderr, format!("qdemo: {}qdemo: {}", late(1), late(2)));
+    sandbox.assert_nothing_left();
+});
+
+both!(what_has_waited_in_order_for_a_late_retry_is_printed_at_once, |backend| {
+    let sandbox = Sandbox::on(backend);
+    sandbox.run(&["put", "retry", "held", "slow"]).assert_prints("");
+    let command = "echo {}; case {} in
+        retry) exit 1;;
+        slow) qdemo put -q started 1; qdemo get -q go > got;;
+        esac";
+    let args = ["consumer", "--keep-order", "--max", "3", "--lease", "1s", "--retries", "1"];
+    let more = ["--backoff", "1h", "--", "sh", "-c", command];
+    let mut consumer = sandbox.start(&[&args[..], &more].concat());
+    assert_eq!(consumer.line(), "retry");
+    sandbox.run(&["get", "-q", "started"]).assert_prints("1\n");
+    take_items(&sandbox, &consumer, 3);
+    assert_eq!(consumer.line(), "held");
+    sandbox.run(&["put", "-q", "go", "on"]).assert_prints("");
+    let outcome = consumer.end();
+    assert_eq!((outcome.text().as_str(), outcome.code()), ("slow\n", Some(0)));
+    assert!((1..=3).all(|id| outcome.stderr.matches(&late(id)).count() == 1), "{outcome:?}");
+    sandbox.assert_nothing_left();
+});
+
+both!(a_late_failure_that_waits_in_order_does_not_count_for_a_halt, |backend| {
+    let sandbox = Sandbox::on(backend);
+    sandbox.run(&["put", "slow", "bad", "mark"]).assert_prints("");
+    let command = "case {} in
+        bad*) exit 1;;
+        mark*) qdemo put -q started {}; qdemo get -q go-{} > got;;
+        slow) qdemo get -q go-slow > got;;
+        esac";
+    let args = ["consumer", "--keep-order", "-j", "2", "--max", "5", "--lease", "1s"];
+    let more = ["--halt", "now,fail=2", "--", "sh", "-c", command];
+    let consumer = sandbox.start(&[&args[..], &more].concat());
+    sandbox.run(&["get", "-q", "started"]).assert_prints("mark\n");
+    take_items(&sandbox, &consumer, 3);
+    (1..=3).for_each(|id| consumer.wait_until_told(&late(id)));
+    sandbox.run(&["put", "bad2", "mark2"]).assert_prints("");
+    sandbox.run(&["put", "-q", "go-mark", "on"]).assert_prints("");
+    sandbox.run(&["get", "-q", "started", "--timeout", "20s"]).assert_prints("mark2\n");
+    sandbox.run(&["put", "-q", "go-mark2", "on"]).assert_prints("");
+    sandbox.run(&["put", "-q", "go-slow", "on"]).assert_prints("");
+    let outcome = consumer.end();
+    assert_eq!(outcome.code(), Some(1), "{outcome:?}");
+    assert!(!outcome.stderr.contains("--halt"), "{outcome:?}");
+    sandbox.run(&["failed", "--drop"]).assert_prints("dropped 1 item\n");
+    sandbox.assert_nothing_left();
+});

@@ -1,14 +1,13 @@
 //! The end before the end of the queue, with `--halt`.
 
 use super::Executor;
-use crate::client::Error;
 use crate::exec::order::ItemOrder;
-use crate::exec::{ExecObserver, ExecTotals};
+use crate::exec::{ExecObserver, ExecTotals, StopReason};
 use crate::queue::Counts;
 
 impl<W: ExecObserver> Executor<'_, W> {
     /// Stops the consumer if `--halt` says so.
-    pub(super) fn halt_if_due(&mut self) -> Result<(), Error> {
+    pub(super) fn halt_if_due(&mut self) -> Result<(), StopReason> {
         let totals = self.outcomes();
         if let Some(notice) = self.halt.begin_at_count(totals) {
             self.begin_halt(&notice)?;
@@ -19,7 +18,7 @@ impl<W: ExecObserver> Executor<'_, W> {
     }
 
     /// The same for a rule with a share, whose limit depends on the counts of the queue.
-    pub(super) fn halt_if_share_is_reached(&mut self, counts: Counts) -> Result<(), Error> {
+    pub(super) fn halt_if_share_is_reached(&mut self, counts: Counts) -> Result<(), StopReason> {
         let untold = self.untold();
         // For the queue, an item is in flight until its outcome has been told.
         let in_flight = counts.in_flight.saturating_sub(untold.done + untold.failed);
@@ -40,17 +39,20 @@ impl<W: ExecObserver> Executor<'_, W> {
         self.order.as_ref().map(ItemOrder::untold).unwrap_or_default()
     }
 
-    /// Gives everything back that no command works at.
-    fn begin_halt(&mut self, notice: &str) -> Result<(), Error> {
+    /// Requeues the items that wait for a retry, and cancels the pending get.
+    fn begin_halt(&mut self, notice: &str) -> Result<(), StopReason> {
         self.observer.notice(notice);
         for (task, batch_ref) in self.retry_queue.take_all() {
             self.client.requeue_ref(batch_ref)?;
-            self.give_up_place(&task);
+            if let Some(order) = &mut self.order {
+                order.give_up(task.place);
+            }
         }
+        self.tell_next()?;
         if self.gets.is_cancellable() {
             self.client.cancel()?;
             self.gets.cancel_sent();
         }
-        self.client.flush()
+        Ok(self.client.flush()?)
     }
 }

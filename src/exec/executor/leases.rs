@@ -2,51 +2,61 @@
 
 use super::Executor;
 use crate::client::Error;
-use crate::exec::ExecObserver;
+use crate::clock::Nanos;
 use crate::exec::job::{ItemTask, Job};
 use crate::exec::order::ItemOrder;
+use crate::exec::{ExecObserver, StopReason};
 use crate::queue::BatchRef;
 
 impl<W: ExecObserver> Executor<'_, W> {
-    /// Renews the leases of the items whose command lives, and of those that wait for another try, or for
-    /// their turn to be told. A consumer that is
-    /// stopped, or hangs, renews nothing.
+    /// Renews the leases of all items that this consumer holds. A consumer that is stopped, or hangs, renews nothing.
     pub(super) fn renew_leases(&mut self) -> Result<(), Error> {
+        if self.renewals.deadline().is_none() {
+            return Ok(());
+        }
+        // A dead keeper may not have read the last renewals.
+        self.renewals.hasten_after_reconnection(self.client.reconnections());
         let now = self.clock.now();
-        let held: Vec<_> = self.held_items(None).collect();
-        if held.is_empty() {
+        if self.held_items(None).next().is_none() {
             self.renewals.restart(now);
         } else if self.renewals.is_due(now) {
             self.renewals.restart(now);
+            let held: Vec<_> = self.held_items(None).collect();
             self.client.renew_all(held)?;
         }
         Ok(())
     }
 
-    /// The items whose leases are renewed: those that the executor holds, and `current`. None without a lease.
+    /// The items whose leases are renewed: running, waiting for another try, or waiting to be printed; and `current`. None
+    /// without a lease.
     pub(super) fn held_items<'a>(
         &'a self,
         current: Option<&'a ItemTask>,
     ) -> impl Iterator<Item = BatchRef> + 'a {
         let running = self.running.iter().map(|job| &job.task);
-        let untold = self.order.iter().flat_map(ItemOrder::held);
-        let held = running.chain(untold).chain(current).filter(|task| !task.is_lost);
+        let ended = self.order.iter().flat_map(ItemOrder::held);
+        let held = running.chain(ended).chain(current).filter(|task| !task.is_lost);
         let held = held.chain(self.retry_queue.recorded());
         let has_lease = self.renewals.deadline().is_some();
         held.filter(move |_| has_lease).map(|task| task.batch.batch_ref())
     }
 
+    /// When the next renewal is due. None while this consumer holds nothing.
+    pub(super) fn renewal_deadline(&self) -> Option<Nanos> {
+        self.renewals.deadline().filter(|_| self.held_items(None).next().is_some())
+    }
+
     /// Takes back the outcomes that came after the lease, and gives up the items whose renewal came after it. The keeper may
     /// refuse a renewal and the outcome of the same item.
-    pub(super) fn retract_late_outcomes(&mut self) {
+    pub(super) fn retract_late_outcomes(&mut self) -> Result<(), StopReason> {
         for batch_ref in self.client.take_lease_expired() {
             let is_this = |job: &&mut Job| job.task.batch.batch_ref() == batch_ref;
-            let running = self.running.iter_mut().find(is_this).map(|job| &mut job.task);
-            let untold = self.order.as_mut().and_then(|order| order.held_mut(batch_ref));
-            let is_news = if let Some(task) = running.or(untold) {
-                !std::mem::replace(&mut task.is_lost, true)
+            let is_news = if let Some(job) = self.running.iter_mut().find(is_this) {
+                !std::mem::replace(&mut job.task.is_lost, true)
+            } else if self.order.as_mut().is_some_and(|order| order.lose(batch_ref)) {
+                true
             } else if let Some(task) = self.retry_queue.remove(batch_ref) {
-                self.give_up_place(&task);
+                self.give_up_place(&task)?;
                 true
             } else {
                 self.tally.retract(batch_ref)
@@ -55,5 +65,6 @@ impl<W: ExecObserver> Executor<'_, W> {
                 self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());
             }
         }
+        Ok(())
     }
 }

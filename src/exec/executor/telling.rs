@@ -41,11 +41,12 @@ impl<W: ExecObserver> Executor<'_, W> {
         }
     }
 
-    /// No end of a command comes for this item any more.
-    pub(super) fn give_up_place(&mut self, task: &ItemTask) {
+    /// No end of a command comes for this item any more: what has waited for it is told.
+    pub(super) fn give_up_place(&mut self, task: &ItemTask) -> Result<(), StopReason> {
         if let Some(order) = &mut self.order {
             order.give_up(task.place);
         }
+        self.tell_next()
     }
 
     /// Tells at once, or after everything before it.
@@ -75,21 +76,30 @@ impl<W: ExecObserver> Executor<'_, W> {
         self.tell_next()
     }
 
-    /// Prints the output of an ended command, and then reports its item as done or failed, or schedules a retry.
     fn tell(&mut self, told: Told) -> Result<(), StopReason> {
-        let (mut outcome, verdict) = match told {
-            Told::Ended(outcome, verdict) => (outcome, verdict),
-            Told::NoArgument(task) => {
-                let reason = message!("reason-no-argument");
-                self.observer.notice(&message!(
-                    "exec-item-failed",
-                    id = task.id(),
-                    reason = reason
-                ));
-                let reason = message!(Lang::En, "reason-no-argument");
-                return self.fail_item(&task, &Failure::of_message(&reason, WallTime::now()));
-            }
-        };
+        match told {
+            Told::Ended(outcome, verdict) => self.tell_end(*outcome, verdict)?,
+            // Another consumer reports a lost item.
+            Told::NoArgument(task) if task.is_lost => {}
+            Told::NoArgument(task) => self.tell_no_argument(&task)?,
+        }
+        self.observer.totals_changed(self.tally.totals());
+        Ok(())
+    }
+
+    fn tell_no_argument(&mut self, task: &ItemTask) -> Result<(), StopReason> {
+        let reason = message!("reason-no-argument");
+        self.observer.notice(&message!("exec-item-failed", id = task.id(), reason = reason));
+        let reason = message!(Lang::En, "reason-no-argument");
+        self.fail_item(task, &Failure::of_message(&reason, WallTime::now()))
+    }
+
+    /// Prints the output of an ended command, and then reports its item as done or failed, or schedules a retry.
+    fn tell_end(
+        &mut self,
+        mut outcome: CommandOutcome,
+        verdict: Verdict,
+    ) -> Result<(), StopReason> {
         // Printing may wait for a reader, and the reports of earlier items must not wait too.
         self.client.flush()?;
         // The output comes first: an item is done only after its output is printed.
@@ -118,7 +128,6 @@ impl<W: ExecObserver> Executor<'_, W> {
                 self.fail_item(&outcome.task, &failure)?;
             }
         }
-        self.observer.totals_changed(self.tally.totals());
         Ok(())
     }
 
