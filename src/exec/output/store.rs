@@ -45,7 +45,7 @@ pub(crate) struct KeptOutput {
 
 impl OutputStore {
     /// A new output, which is empty.
-    pub(in crate::exec) fn new_output(&self) -> KeptOutput {
+    pub(crate) fn new_output(&self) -> KeptOutput {
         let store = self.clone();
         KeptOutput { store, memory: Vec::new(), blocks: Vec::new(), len: 0, position: 0 }
     }
