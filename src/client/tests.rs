@@ -346,3 +346,26 @@ fn a_first_request_that_no_pipe_holds_goes_to_the_next_keeper() {
     client_pipes.send("ok 1 1 1\n");
     client.join().unwrap();
 }
+
+#[test]
+fn a_client_that_finds_another_keeper_during_a_query_counts_a_reconnection() {
+    let base = tempfile::tempdir().unwrap();
+    let keeper = ScriptedKeeper::new(&base);
+    let path = base.path().to_owned();
+    let (kill, is_killed) = std::sync::mpsc::channel();
+    let client = thread::spawn(move || {
+        let mut client = connect(path);
+        let before = client.reconnections();
+        is_killed.recv().unwrap();
+        client.size().unwrap();
+        (before, client.reconnections())
+    });
+    let client_pipes = keeper.accept_client(1);
+    let keeper = keeper.replaced(&base);
+    drop(client_pipes);
+    kill.send(()).unwrap();
+    let mut client_pipes = keeper.accept_client(1);
+    client_pipes.expect_request("size");
+    client_pipes.send("size 1 0 0 0 0\n");
+    assert_eq!(client.join().unwrap(), (0, 1));
+}

@@ -1,9 +1,9 @@
 //! The executor: gets items, starts commands, and reports outcomes.
 
-mod early_end;
+mod halting;
 mod leases;
 mod renewer;
-mod telling;
+mod reporting;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +18,7 @@ use super::groups::ProcessGroups;
 use super::guard::GuardProcess;
 use super::halt::{Halt, HaltMode};
 use super::job::{ItemTask, Job, JobContext};
-use super::order::{ItemOrder, Told};
+use super::order::{EndedTry, ItemOrder};
 use super::output::OutputStore;
 use super::renewal::RenewalTimer;
 use super::retries::RetryQueue;
@@ -116,7 +116,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         // A command that has ended by itself needs no repetition, unless its output is lost.
         let reaped = match ran {
             Err(StopReason::Observer(_) | StopReason::Output(_)) => Ok(()),
-            _ => self.reap_commands().and_then(|()| self.tell_rest()),
+            _ => self.reap_commands().and_then(|()| self.report_rest()),
         };
         let reaped = reaped.and_then(|()| Ok(self.client.flush()?));
         // Commands may still run after a stop at the first failure.
@@ -126,7 +126,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         terminated?;
         // The keeper reports expired leases before it answers this query.
         self.client.size()?;
-        self.retract_late_outcomes()?;
+        self.retract_expired_outcomes()?;
         Ok(self.tally.totals())
     }
 
@@ -277,7 +277,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         }
         let kind = error.kind();
         if matches!(kind, io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput) {
-            return self.tell_in_order(Told::NoArgument(task));
+            return self.report_in_order(EndedTry::NoArgument(task));
         }
         if !is_resource_shortage(&error) || self.running.is_empty() {
             return Err(error.into());
@@ -319,7 +319,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 },
             }
         }
-        self.retract_late_outcomes()?;
+        self.retract_expired_outcomes()?;
         if self.next_counts_at.is_some_and(|at| at <= self.clock.now()) {
             self.next_counts_at = None;
             if self.observer.wants_counts() {
@@ -340,8 +340,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                     return Ok(self.client.flush()?);
                 }
                 while batch.count() > 0 {
-                    let place = self.order.as_mut().map_or(0, ItemOrder::take_place);
-                    let task = ItemTask::new(batch.split_to(1), place);
+                    let position = self.order.as_mut().map_or(0, ItemOrder::take_position);
+                    let task = ItemTask::new(batch.split_to(1), position);
                     if self.available_jobs() > 0 {
                         self.start_command(task)?;
                     } else {
@@ -354,7 +354,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             Notification::AttemptReply(has_begun) => {
                 if let Some(task) = self.retry_queue.confirm_attempt(has_begun) {
                     self.observer.came_too_late(task.id(), self.client.has_lease());
-                    self.give_up_place(&task)?;
+                    self.give_up_position(&task)?;
                 }
             }
             Notification::Counts(counts) => {
@@ -437,7 +437,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             self.has_child_news |= self.child_waker.drain();
             let mut at = 0;
             while let Some((job, _)) = self.next_exited(&mut at)? {
-                if !job.task.is_lost {
+                if !job.task.is_lease_expired {
                     let _ = self.client.requeue_ref(job.task.batch.batch_ref());
                 }
             }
@@ -450,7 +450,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
 
 /// Whether the command may be tried again, as far as the order of the output goes.
 fn may_retry(order: Option<&ItemOrder>, task: &ItemTask) -> bool {
-    order.is_none_or(|order| order.may_retry(task.place))
+    order.is_none_or(|order| order.may_retry(task.position))
 }
 
 /// Whether the system lacks a resource that may become available again.

@@ -38,14 +38,14 @@ pub(crate) struct ItemTask {
     /// How often the command has failed here.
     pub(super) command_failures: u32,
     /// The lease of this attempt has run out: the item is in the queue again, or with another consumer.
-    pub(super) is_lost: bool,
-    /// The place among the items of this consumer.
-    pub(super) place: u64,
+    pub(super) is_lease_expired: bool,
+    /// The position among the items of this consumer.
+    pub(super) position: u64,
 }
 
 impl ItemTask {
-    pub(super) fn new(batch: Batch, place: u64) -> Self {
-        Self { batch, command_failures: 0, is_lost: false, place }
+    pub(super) fn new(batch: Batch, position: u64) -> Self {
+        Self { batch, command_failures: 0, is_lease_expired: false, position }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -55,6 +55,11 @@ impl ItemTask {
     /// The 1-based number of the attempt. Attempts of other consumers count too.
     pub(crate) fn attempt(&self) -> u32 {
         self.batch.attempt
+    }
+
+    /// The number of tries here, once the present command has ended.
+    pub(super) fn tries(&self) -> u32 {
+        self.command_failures + 1
     }
 
     pub(super) fn item_ref(&self) -> ItemRef {
@@ -319,8 +324,8 @@ impl CommandOutcome {
     }
 
     /// Whether the lease of the item has run out, as far as this consumer knows. The result is that of another consumer then.
-    pub(crate) fn has_lost_lease(&self) -> bool {
-        self.task.is_lost
+    pub(crate) fn has_lease_expired(&self) -> bool {
+        self.task.is_lease_expired
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -33,10 +33,12 @@ program() {
     rm -f "$path"
     zig=$(tools/dist/tool.sh cargo-zigbuild)
     rustc=$(tools/debian-rust.sh)
-    # The C library is that of zig. The path of this folder does not matter to the program.
-    flags=(-Clink-self-contained=no "--remap-path-prefix=$PWD=." "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo")
+    # The path of this folder does not matter to the program.
+    flags=("--remap-path-prefix=$PWD=." "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo")
     case $target in
     *-apple-*) flags+=("-Clink-arg=-F$(tools/dist/frameworks.py)") ;;
+    # The C library is that of zig.
+    *) flags=(-Clink-self-contained=no "${flags[@]}") ;;
     esac
     PATH=${zig%/*}:$PATH RUSTC=$rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$build \
         CARGO_ZIGBUILD_CACHE_DIR=$build/zigbuild ZIG_GLOBAL_CACHE_DIR=$build/zig \

@@ -143,7 +143,7 @@ impl ExecObserver for PoolOutput<'_> {
         meanwhile: &mut Meanwhile<'_>,
     ) -> anyhow::Result<()> {
         if let Some(results) = &self.results
-            && !outcome.has_lost_lease()
+            && !outcome.has_lease_expired()
         {
             results.save(outcome)?;
         }

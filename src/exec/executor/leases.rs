@@ -1,4 +1,4 @@
-//! The leases of the items: renewed while a command lives, or lost.
+//! The leases of the items: renewed while this consumer holds the items, or expired.
 
 use super::Executor;
 use crate::client::Error;
@@ -35,7 +35,7 @@ impl<W: ExecObserver> Executor<'_, W> {
     ) -> impl Iterator<Item = BatchRef> + 'a {
         let running = self.running.iter().map(|job| &job.task);
         let ended = self.order.iter().flat_map(ItemOrder::held);
-        let held = running.chain(ended).chain(current).filter(|task| !task.is_lost);
+        let held = running.chain(ended).chain(current).filter(|task| !task.is_lease_expired);
         let held = held.chain(self.retry_queue.recorded());
         let has_lease = self.renewals.deadline().is_some();
         held.filter(move |_| has_lease).map(|task| task.batch.batch_ref())
@@ -48,15 +48,15 @@ impl<W: ExecObserver> Executor<'_, W> {
 
     /// Takes back the outcomes that came after the lease, and gives up the items whose renewal came after it. The keeper may
     /// refuse a renewal and the outcome of the same item.
-    pub(super) fn retract_late_outcomes(&mut self) -> Result<(), StopReason> {
+    pub(super) fn retract_expired_outcomes(&mut self) -> Result<(), StopReason> {
         for batch_ref in self.client.take_lease_expired() {
             let is_this = |job: &&mut Job| job.task.batch.batch_ref() == batch_ref;
             let is_news = if let Some(job) = self.running.iter_mut().find(is_this) {
-                !std::mem::replace(&mut job.task.is_lost, true)
-            } else if self.order.as_mut().is_some_and(|order| order.lose(batch_ref)) {
+                !std::mem::replace(&mut job.task.is_lease_expired, true)
+            } else if self.order.as_mut().is_some_and(|order| order.expire_lease(batch_ref)) {
                 true
             } else if let Some(task) = self.retry_queue.remove(batch_ref) {
-                self.give_up_place(&task)?;
+                self.give_up_position(&task)?;
                 true
             } else {
                 self.tally.retract(batch_ref)

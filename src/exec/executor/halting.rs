@@ -19,9 +19,9 @@ impl<W: ExecObserver> Executor<'_, W> {
 
     /// The same for a rule with a share, whose limit depends on the counts of the queue.
     pub(super) fn halt_if_share_is_reached(&mut self, counts: Counts) -> Result<(), StopReason> {
-        let untold = self.untold();
-        // For the queue, an item is in flight until its outcome has been told.
-        let in_flight = counts.in_flight.saturating_sub(untold.done + untold.failed);
+        let unreported = self.unreported();
+        // For the queue, an item is in flight until its outcome has been reported.
+        let in_flight = counts.in_flight.saturating_sub(unreported.done + unreported.failed);
         let counts = Counts { in_flight, ..counts };
         match self.halt.begin_at_share(self.outcomes(), counts) {
             Some(notice) => self.begin_halt(&notice),
@@ -29,14 +29,17 @@ impl<W: ExecObserver> Executor<'_, W> {
         }
     }
 
-    /// The outcomes of the items, those included that wait for their turn to be told.
+    /// The outcomes of the items, those included that wait for their turn to be reported.
     fn outcomes(&self) -> ExecTotals {
-        let (told, untold) = (self.tally.totals(), self.untold());
-        ExecTotals { done: told.done + untold.done, failed: told.failed + untold.failed }
+        let (reported, unreported) = (self.tally.totals(), self.unreported());
+        ExecTotals {
+            done: reported.done + unreported.done,
+            failed: reported.failed + unreported.failed,
+        }
     }
 
-    fn untold(&self) -> ExecTotals {
-        self.order.as_ref().map(ItemOrder::untold).unwrap_or_default()
+    fn unreported(&self) -> ExecTotals {
+        self.order.as_ref().map(ItemOrder::unreported).unwrap_or_default()
     }
 
     /// Requeues the items that wait for a retry, and cancels the pending get.
@@ -45,10 +48,10 @@ impl<W: ExecObserver> Executor<'_, W> {
         for (task, batch_ref) in self.retry_queue.take_all() {
             self.client.requeue_ref(batch_ref)?;
             if let Some(order) = &mut self.order {
-                order.give_up(task.place);
+                order.give_up(task.position);
             }
         }
-        self.tell_next()?;
+        self.report_next()?;
         if self.gets.is_cancellable() {
             self.client.cancel()?;
             self.gets.cancel_sent();

@@ -1,17 +1,17 @@
-//! What the end of a command means for its item, and when the queue and people are told of it.
+//! What the end of a command means for its item, and when it is reported to the queue and to people.
 
 use super::Executor;
 use super::renewer::Renewer;
 use crate::catalogue::{Lang, message};
 use crate::clock::{WallTime, nanos};
 use crate::exec::job::{CommandOutcome, ItemTask};
-use crate::exec::order::{ItemOrder, Told, Verdict};
+use crate::exec::order::{EndedTry, ItemOrder, NextStep};
 use crate::exec::tally::ItemOutcome;
 use crate::exec::{ExecObserver, StopReason};
 use crate::failure::Failure;
 
 impl<W: ExecObserver> Executor<'_, W> {
-    /// Decides what the end of a command means for its item, and tells of it when it is the item's turn.
+    /// Decides what the end of a command means for its item, and reports it when it is the item's turn.
     pub(super) fn finish_item(&mut self, mut outcome: CommandOutcome) -> Result<(), StopReason> {
         if self.config.delays.is_zero() {
             self.slots.free(outcome.slot);
@@ -19,75 +19,75 @@ impl<W: ExecObserver> Executor<'_, W> {
             let delay = nanos(self.config.delays.sample());
             self.slots.free_at(outcome.slot, outcome.ended_at.saturating_add(delay));
         }
-        let mut verdict = self.judge(&mut outcome);
-        if self.order.is_some() && matches!(verdict, Verdict::Retry) {
+        let mut next_step = self.next_step(&mut outcome);
+        if self.order.is_some() && matches!(next_step, NextStep::Retry) {
             // The next try does not wait for the output of this one.
             self.schedule_retry(outcome.task.clone(), outcome.ended_at)?;
-            verdict = Verdict::Retried;
+            next_step = NextStep::Retried;
         }
-        self.tell_in_order(Told::Ended(Box::new(outcome), verdict))
+        self.report_in_order(EndedTry::Ended(Box::new(outcome), next_step))
     }
 
-    fn judge(&self, outcome: &mut CommandOutcome) -> Verdict {
-        let tries = outcome.task.command_failures + 1;
+    fn next_step(&self, outcome: &mut CommandOutcome) -> NextStep {
+        let tries = outcome.task.tries();
         if !outcome.has_failed() {
-            Verdict::Done
+            NextStep::Done
         } else if tries > self.config.retries {
-            Verdict::Failed(Box::new(outcome.failure(tries)))
-        } else if outcome.task.is_lost || self.halt.mode().is_some() {
-            Verdict::Requeue
+            NextStep::Failed(Box::new(outcome.failure(tries)))
+        } else if outcome.task.is_lease_expired || self.halt.mode().is_some() {
+            NextStep::Requeue
         } else {
-            Verdict::Retry
+            NextStep::Retry
         }
     }
 
-    /// No end of a command comes for this item any more: what has waited for it is told.
-    pub(super) fn give_up_place(&mut self, task: &ItemTask) -> Result<(), StopReason> {
+    /// No end of a command comes for this item any more: what has waited for it is reported.
+    pub(super) fn give_up_position(&mut self, task: &ItemTask) -> Result<(), StopReason> {
         if let Some(order) = &mut self.order {
-            order.give_up(task.place);
+            order.give_up(task.position);
         }
-        self.tell_next()
+        self.report_next()
     }
 
-    /// Tells at once, or after everything before it.
-    pub(super) fn tell_in_order(&mut self, told: Told) -> Result<(), StopReason> {
+    /// Reports at once, or after everything before it.
+    pub(super) fn report_in_order(&mut self, ended: EndedTry) -> Result<(), StopReason> {
         match &mut self.order {
-            None => self.tell(told),
+            None => self.report(ended),
             Some(order) => {
-                order.hold(told);
-                self.tell_next()
+                order.hold(ended);
+                self.report_next()
             }
         }
     }
 
-    /// Tells everything whose turn it is.
-    pub(super) fn tell_next(&mut self) -> Result<(), StopReason> {
-        while let Some(told) = self.order.as_mut().and_then(ItemOrder::next) {
-            self.tell(told)?;
+    /// Reports everything whose turn it is.
+    pub(super) fn report_next(&mut self) -> Result<(), StopReason> {
+        while let Some(ended) = self.order.as_mut().and_then(ItemOrder::next) {
+            self.report(ended)?;
         }
         Ok(())
     }
 
-    /// At the end: tells of all commands that have ended. The items of the others go back.
-    pub(super) fn tell_rest(&mut self) -> Result<(), StopReason> {
+    /// At the end: reports all commands that have ended. The items of the others go back.
+    pub(super) fn report_rest(&mut self) -> Result<(), StopReason> {
         if let Some(order) = &mut self.order {
             order.close();
         }
-        self.tell_next()
+        self.report_next()
     }
 
-    fn tell(&mut self, told: Told) -> Result<(), StopReason> {
-        match told {
-            Told::Ended(outcome, verdict) => self.tell_end(*outcome, verdict)?,
-            // Another consumer reports a lost item.
-            Told::NoArgument(task) if task.is_lost => {}
-            Told::NoArgument(task) => self.tell_no_argument(&task)?,
+    fn report(&mut self, ended: EndedTry) -> Result<(), StopReason> {
+        match ended {
+            EndedTry::Ended(outcome, next_step) => self.report_ended(*outcome, next_step)?,
+            // Another consumer reports an item whose lease has expired.
+            EndedTry::NoArgument(task) if task.is_lease_expired => {}
+            EndedTry::NoArgument(task) => self.report_no_argument(&task)?,
         }
         self.observer.totals_changed(self.tally.totals());
         Ok(())
     }
 
-    fn tell_no_argument(&mut self, task: &ItemTask) -> Result<(), StopReason> {
+    fn report_no_argument(&mut self, task: &ItemTask) -> Result<(), StopReason> {
         let reason = message!("reason-no-argument");
         self.observer.notice(&message!("exec-item-failed", id = task.id(), reason = reason));
         let reason = message!(Lang::En, "reason-no-argument");
@@ -95,10 +95,10 @@ impl<W: ExecObserver> Executor<'_, W> {
     }
 
     /// Prints the output of an ended command, and then reports its item as done or failed, or schedules a retry.
-    fn tell_end(
+    fn report_ended(
         &mut self,
         mut outcome: CommandOutcome,
-        verdict: Verdict,
+        next_step: NextStep,
     ) -> Result<(), StopReason> {
         // Printing may wait for a reader, and the reports of earlier items must not wait too.
         self.client.flush()?;
@@ -110,20 +110,20 @@ impl<W: ExecObserver> Executor<'_, W> {
         if let Some(signal) = outcome.terminal_signal().filter(|_| self.groups.has_terminal()) {
             return Err(StopReason::Interrupted(signal.as_raw()));
         }
-        if outcome.task.is_lost {
+        if outcome.task.is_lease_expired {
             // Another consumer reports this item.
             return Ok(());
         }
-        match verdict {
-            Verdict::Done => {
+        match next_step {
+            NextStep::Done => {
                 self.tally.record(outcome.task.batch.batch_ref(), ItemOutcome::Done);
                 self.client.done_batch(&outcome.task.batch)?;
             }
-            Verdict::Retry => self.schedule_retry(outcome.task, outcome.ended_at)?,
-            Verdict::Retried => {}
-            Verdict::Requeue => self.client.requeue_ref(outcome.task.batch.batch_ref())?,
-            Verdict::Failed(failure) => {
-                let tries = outcome.task.command_failures + 1;
+            NextStep::Retry => self.schedule_retry(outcome.task, outcome.ended_at)?,
+            NextStep::Retried => {}
+            NextStep::Requeue => self.client.requeue_ref(outcome.task.batch.batch_ref())?,
+            NextStep::Failed(failure) => {
+                let tries = outcome.task.tries();
                 self.observer.item_failed(&mut outcome, tries);
                 self.fail_item(&outcome.task, &failure)?;
             }
