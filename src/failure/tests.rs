@@ -72,7 +72,7 @@ fn the_reason_in_a_sentence_is_that_of_earlier_versions() {
         (
             timed_out(Cause::Signal(15)),
             "took longer than --timeout-each (killed by signal 15)",
-            "--timeout-each の時間を超過（シグナル 15 で異常終了）",
+            "--timeout-each で時間切れ（シグナル 15 で異常終了）",
         ),
         (last_try, "exit code 3, at the last of 2 tries", "終了コード 3（2 回目の最後の試行）"),
         (
