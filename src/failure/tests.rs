@@ -74,7 +74,7 @@ fn the_reason_in_a_sentence_is_that_of_earlier_versions() {
             "took longer than --timeout-each (killed by signal 15)",
             "--timeout-each で時間切れ（シグナル 15 で異常終了）",
         ),
-        (last_try, "exit code 3, at the last of 2 tries", "終了コード 3（2 回目の最後の試行）"),
+        (last_try, "exit code 3, at the last of 2 tries", "終了コード 3（2 回試行）"),
         (
             failure(Cause::DeliveryFailures(1)),
             "its consumer died, or held it for longer than its lease",
