@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -141,10 +141,17 @@ pub fn pipe_name(kind: &str, key: &str) -> String {
     format!("{kind}.{}.{key}", std::process::id())
 }
 
-/// Writes an announcement to the inbox.
+/// Writes an announcement to the inbox, when the inbox has room.
 pub fn announce(dir: &Path, key: &str, hello: &str) {
     let line = format!("\nhello {key} {hello}\n");
-    assert_eq!(open_inbox(dir).write(line.as_bytes()).unwrap(), line.len());
+    let mut inbox = open_inbox(dir);
+    wait_while(|| match inbox.write(line.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => true,
+        written => {
+            assert_eq!(written.unwrap(), line.len());
+            false
+        }
+    });
 }
 
 pub fn hello(role: &str) -> String {

@@ -28,7 +28,7 @@ fail() {
 
 # Builds the program for $1 without rustup, and prints the program's path.
 program() {
-    local target=$1 zig rustc flags path=$build/$1/release/qdemo
+    local target=$1 zig rustc flags strip path=$build/$1/release/qdemo
     # No package gets the program of an earlier build.
     rm -f "$path"
     zig=$(tools/dist/tool.sh cargo-zigbuild)
@@ -36,15 +36,16 @@ program() {
     # The path of this folder does not matter to the program.
     flags=("--remap-path-prefix=$PWD=." "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo")
     case $target in
-    *-apple-*) flags+=("-Clink-arg=-F$(tools/dist/frameworks.py)") ;;
+    # Rust strips a program for Apple with rust-objcopy, which is not here.
+    *-apple-*) flags+=("-Clink-arg=-F$(tools/dist/frameworks.py)") strip=none ;;
     # The C library is that of zig.
-    *) flags=(-Clink-self-contained=no "${flags[@]}") ;;
+    *) flags=(-Clink-self-contained=no "${flags[@]}") strip=symbols ;;
     esac
     PATH=${zig%/*}:$PATH RUSTC=$rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$build \
         CARGO_ZIGBUILD_CACHE_DIR=$build/zigbuild ZIG_GLOBAL_CACHE_DIR=$build/zig \
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}") \
         "${CARGO:-cargo}" zigbuild --quiet --release --locked --bin qdemo --target "$target" \
-        -Z build-std=std,panic_unwind --config 'profile.release.strip="symbols"' >&2
+        -Z build-std=std,panic_unwind --config "profile.release.strip=\"$strip\"" >&2
     [ -x "$path" ] || fail "the build made no $path"
     echo "$path"
 }
