@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::process::Signal;
 
 use crate::harness::{
-    QDEMO, Running, Sandbox, assert_same, open_inbox, wait_for_end, wait_for_input,
+    QDEMO, Running, Sandbox, assert_same, open_inbox, wait_for_end, wait_for_input, wait_while,
 };
 use crate::recorded::without_times;
 
