@@ -150,6 +150,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn run_loop(&mut self) -> Result<(), StopReason> {
         loop {
             self.halt_if_due()?;
+            // Also while nothing starts: the end of a delay that is over would end each wait at once.
+            self.slots.free_due(self.clock.now());
             let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
             match self.halt.mode() {
                 Some(HaltMode::Now) => return Ok(()),
@@ -174,7 +176,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     /// Starts the due retries, as long as a job is free.
     fn start_due_retries(&mut self) -> Result<(), StopReason> {
         let now = self.clock.now();
-        self.slots.free_due(now);
         while self.available_jobs() > 0
             && let Some(task) =
                 self.retry_queue.pop_due(now, |task| may_retry(self.order.as_ref(), task))
@@ -259,7 +260,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
 
     /// Tells the observer of the command that has started last.
     fn announce_start(&mut self, now: Nanos) -> Result<(), StopReason> {
-        let held = self.held_items(None).collect();
+        let held = self.held_items(None);
         let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
         let Some(job) = self.running.last() else { return Ok(()) };
         let told = self.observer.command_started(&job.task, now, &mut || renewer.renew_if_due());
@@ -369,14 +370,14 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn reap_commands(&mut self) -> Result<(), StopReason> {
         self.has_child_news |= self.child_waker.drain();
         // Not under the lock of the groups: the reader of the output may be slow.
-        let held = self.held_items(None).collect();
+        let held = self.held_items(None);
         let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
         for job in &mut self.running {
             job.read_output(self.observer, &mut || renewer.renew_if_due())?;
         }
         let mut at = 0;
         while let Some((mut job, status)) = self.next_exited(&mut at)? {
-            let held = self.held_items(Some(&job.task)).collect();
+            let held = self.held_items(Some(&job.task));
             let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
             job.read_rest(self.observer, &mut || renewer.renew_if_due())?;
             let outcome = job.into_outcome(status, self.clock.now(), &self.store);

@@ -158,3 +158,17 @@ fn consumer_of_tries(sandbox: &Sandbox, backoff: &str) -> crate::harness::Outcom
     let args = ["consumer", "--max", "1", "--retries", "40", "--backoff", backoff];
     sandbox.run(&[&args[..], &["--", "sh", "-c", "exit $((QDEMO_ATTEMPT < 40))"]].concat())
 }
+
+#[test]
+fn a_halt_waits_for_running_commands_without_computing() {
+    let sandbox = Sandbox::new();
+    // More than a second of the processor's time ends the consumer. The delay after the failed command is over soon.
+    let script = r#"
+        qdemo put slow bad; qdemo close; ulimit -t 1
+        qdemo consumer -j 2 --delay 100ms --halt soon,fail=1 -- \
+            sh -c 'case $1 in bad) exit 1;; *) sleep 3; echo $1;; esac' sh {}
+        echo code $?"#;
+    let outcome = sandbox.script(script);
+    assert_eq!(outcome.lines(), ["slow", "code 1"], "{outcome:?}");
+    clean_up(&sandbox);
+}

@@ -17,11 +17,11 @@ impl<W: ExecObserver> Executor<'_, W> {
         // A dead keeper may not have read the last renewals.
         self.renewals.hasten_after_reconnection(self.client.reconnections());
         let now = self.clock.now();
-        if self.held_items(None).next().is_none() {
+        let held = self.held_items(None);
+        if held.is_empty() {
             self.renewals.restart(now);
         } else if self.renewals.is_due(now) {
             self.renewals.restart(now);
-            let held: Vec<_> = self.held_items(None).collect();
             self.client.renew_all(held)?;
         }
         Ok(())
@@ -29,21 +29,19 @@ impl<W: ExecObserver> Executor<'_, W> {
 
     /// The items whose leases are renewed: running, waiting for another try, or waiting to be printed; and `current`. None
     /// without a lease.
-    pub(super) fn held_items<'a>(
-        &'a self,
-        current: Option<&'a ItemTask>,
-    ) -> impl Iterator<Item = BatchRef> + 'a {
+    pub(super) fn held_items(&self, current: Option<&ItemTask>) -> Vec<BatchRef> {
+        if self.renewals.deadline().is_none() {
+            return Vec::new();
+        }
         let running = self.running.iter().map(|job| &job.task);
         let ended = self.order.iter().flat_map(ItemOrder::held);
         let held = running.chain(ended).chain(current).filter(|task| !task.is_lease_expired);
-        let held = held.chain(self.retry_queue.recorded());
-        let has_lease = self.renewals.deadline().is_some();
-        held.filter(move |_| has_lease).map(|task| task.batch.batch_ref())
+        held.chain(self.retry_queue.recorded()).map(|task| task.batch.batch_ref()).collect()
     }
 
     /// When the next renewal is due. None while this consumer holds nothing.
     pub(super) fn renewal_deadline(&self) -> Option<Nanos> {
-        self.renewals.deadline().filter(|_| self.held_items(None).next().is_some())
+        self.renewals.deadline().filter(|_| !self.held_items(None).is_empty())
     }
 
     /// Takes back the outcomes that came after the lease, and gives up the items whose renewal came after it. The keeper may

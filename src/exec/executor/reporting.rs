@@ -103,7 +103,7 @@ impl<W: ExecObserver> Executor<'_, W> {
         // Printing may wait for a reader, and the reports of earlier items must not wait too.
         self.client.flush()?;
         // The output comes first: an item is done only after its output is printed.
-        let held = self.held_items(Some(&outcome.task)).collect();
+        let held = self.held_items(Some(&outcome.task));
         let mut renewer = Renewer::new(self.client, &mut self.renewals, self.clock, held);
         let printed = self.observer.command_ended(&mut outcome, &mut || renewer.renew_if_due());
         printed.map_err(StopReason::Observer)?;
